@@ -12,7 +12,7 @@ from .. import arguments, checks
 from ..charts import release as releases
 from ..checks import Problem
 from ..clouds import CLOUDS
-from . import team_checks, team_members, team_network, team_quota, team_roles
+from . import team_checks, team_members, team_network, team_policy, team_quota, team_roles
 from .kueue import MANAGED
 from .queues import API_VERSION
 from .team_queue import TEAM_LABEL
@@ -153,6 +153,7 @@ class Team(pulumi.ComponentResource):
         )
         self._accounts(name, args, meta)
         self._members(name, args, meta)
+        self._policy(name, args)
         # Pods that start before these exist would not be limited by them.
         ready = pulumi.Output.all(home, quota.id, ranks.id, limits.id, policy.id)
         self.namespace = ready.apply(lambda values: values[0])
@@ -194,7 +195,7 @@ class Team(pulumi.ComponentResource):
             self._bound(name, level, team_roles.rules(level), list(map(team_members.subject, members)), meta)
         if not given:
             return
-        of_cluster = k8s.meta.v1.ObjectMetaArgs(name=f"gpuyard-team-{args['team']}", labels={TEAM_LABEL: args["team"]})
+        of_cluster = _of_cluster(args["team"])
         role = k8s.rbac.v1.ClusterRole(
             f"{name}-cluster-role",
             metadata=of_cluster,
@@ -206,6 +207,22 @@ class Team(pulumi.ComponentResource):
             metadata=of_cluster,
             role_ref=_role_ref("ClusterRole", role.metadata.name),
             subjects=[team_members.subject(each) for members in given.values() for each in members],
+            opts=child,
+        )
+
+    def _policy(self, name: str, args: TeamArgs) -> None:
+        """What no member may write in the namespace, whatever the role."""
+        child, of_cluster = pulumi.ResourceOptions(parent=self), _of_cluster(args["team"])
+        policy = k8s.admissionregistration.v1.ValidatingAdmissionPolicy(
+            f"{name}-policy",
+            metadata=of_cluster,
+            spec=team_policy.spec(),
+            opts=child,
+        )
+        k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
+            f"{name}-policy-binding",
+            metadata=of_cluster,
+            spec=team_policy.binding(policy.metadata.name, self.resource.metadata.name),
             opts=child,
         )
 
@@ -231,6 +248,11 @@ class Team(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, replace_on_changes=["spec"]),
         )
         return queue.id.apply(lambda _: LOCAL_QUEUE)
+
+
+def _of_cluster(team: str) -> k8s.meta.v1.ObjectMetaArgs:
+    """Metadata of the team's objects without a namespace."""
+    return k8s.meta.v1.ObjectMetaArgs(name=f"gpuyard-team-{team}", labels={TEAM_LABEL: team})
 
 
 def _role_ref(kind: str, name: pulumi.Output[str]) -> k8s.rbac.v1.RoleRefArgs:

@@ -65,8 +65,13 @@ def teams(plane: ControlPlane, api: Api) -> Iterator[Recording]:
     yield made
     for name in TEAMS:
         api.delete(f"/api/v1/namespaces/{name}")
-        for kind in ("clusterroles", "clusterrolebindings"):
-            api.delete(f"/apis/rbac.authorization.k8s.io/v1/{kind}/gpuyard-team-{name}")
+        for kind in (
+            "rbac.authorization.k8s.io/v1/clusterroles",
+            "rbac.authorization.k8s.io/v1/clusterrolebindings",
+            "admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+            "admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
+        ):
+            api.delete(f"/apis/{kind}/gpuyard-team-{name}")
 
 
 def pod(name: str, **container: Any) -> dict[str, Any]:
@@ -153,6 +158,56 @@ def test_what_fits_is_accepted(api: Api) -> None:
     assert [refusal(api, path, body) for path, body in ((PODS, gpus), (CLAIMS, claim(80)), (SERVICES, service))] == [
         ""
     ] * 3
+
+
+def test_a_service_of_a_team_takes_over_no_address(api: Api) -> None:
+    """CVE-2020-8554. Elsewhere in the cluster nothing changes."""
+    service = {"metadata": {"name": "trap"}, "spec": {"ports": [{"port": 80}], "externalIPs": ["203.0.113.7"]}}
+    wait(lambda: "CVE-2020-8554" in refusal(api, SERVICES, service), "the policy")
+    assert refusal(api, "/api/v1/namespaces/default/services", service) == ""
+
+
+@pytest.mark.parametrize("selector", [{"any": True}, {"matchNames": ["red", "green"]}])
+def test_a_monitor_of_a_team_reads_its_own_namespace_only(
+    api: Api, pod_monitors: None, selector: dict[str, Any]
+) -> None:
+    path = "/apis/monitoring.coreos.com/v1/namespaces/red/podmonitors"
+
+    def monitor(namespaces: dict[str, Any]) -> dict[str, Any]:
+        spec = {"selector": {}, "podMetricsEndpoints": [{"port": "metrics"}], "namespaceSelector": namespaces}
+        kind = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PodMonitor"}
+        return {**kind, "metadata": {"name": "m"}, "spec": spec}
+
+    wait(lambda: "its own namespace" in refusal(api, path, monitor(selector)), "the policy")
+    assert refusal(api, path, monitor({})) == refusal(api, path, monitor({"matchNames": ["red"]})) == ""
+
+
+@pytest.fixture(scope="module")
+def pod_monitors(api: Api) -> Iterator[None]:
+    """The kind PodMonitor with any fields, unless the cluster has it."""
+    path, name = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "podmonitors.monitoring.coreos.com"
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"kind": "PodMonitor", "plural": "podmonitors", "singular": "podmonitor", "listKind": "PodMonitorList"}
+    spec = {"group": "monitoring.coreos.com", "scope": "Namespaced", "names": names, "versions": [version]}
+    try:
+        api.request("POST", path, {"metadata": {"name": name}, "spec": spec})
+    except ApiError as error:
+        assert error.status == 409
+        yield
+        return
+    wait(lambda: not refusal_of_list(api), "the kind")
+    yield
+    api.delete(f"{path}/{name}")
+
+
+def refusal_of_list(api: Api) -> str:
+    """Why PodMonitors cannot be listed; '' if they can."""
+    try:
+        api.request("GET", "/apis/monitoring.coreos.com/v1/namespaces/red/podmonitors")
+    except ApiError as error:
+        return str(error)
+    return ""
 
 
 def test_pod_security_refuses_pods_that_could_take_over_a_node(api: Api) -> None:

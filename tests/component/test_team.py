@@ -24,7 +24,7 @@ def test_a_team_without_any_field_is_a_namespace_with_limits_and_no_members() ->
     kinds = sorted(found.type.rpartition(":")[2] for found in made.resources.values() if found.package)
     assert kinds == [
         "LimitRange", "Namespace", "NetworkPolicy", "ResourceQuota", "ResourceQuota", "ServiceAccount",
-        "ServiceAccountPatch",
+        "ServiceAccountPatch", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
     ]  # fmt: skip
     assert made.exports == {"namespace": "training", "service_account": "training", "queue": ""}
     assert made.one("ResourceQuota", "training-quota").inputs["spec"]["hard"] == {
@@ -80,6 +80,13 @@ def test_no_pod_of_a_team_has_a_priority_of_the_clusters_own_components() -> Non
     (scope,) = spec["scopeSelector"]["matchExpressions"]
     assert (scope["scopeName"], scope["operator"]) == ("PriorityClass", "In")
     assert set(scope["values"]) == {"system-cluster-critical", "system-node-critical"}
+
+
+def test_the_policy_of_a_team_applies_to_its_namespace_only() -> None:
+    made = team(namespace="ml")
+    spec = made.one("ValidatingAdmissionPolicyBinding", "training-policy-binding").inputs["spec"]
+    assert spec["matchResources"]["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "ml"}}
+    assert spec["validationActions"] == ["Deny"] and spec["policyName"] == "gpuyard-team-training"
 
 
 def test_load_balancers_have_node_ports_and_ingresses_count_as_well() -> None:

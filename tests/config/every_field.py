@@ -79,8 +79,6 @@ EKS: dict[str, Any] = {
             "repair": {
                 "maxUnhealthyPercentage": 20,
                 "maxParallelPercentage": 50,
-                "xids": {"79": "replace"},
-                "xidWaitMinutes": 10,
             },
             "securityGroupIds": ["sg-0123456789abcdef0"],
             "nodeSettings": {"kubelet": {"config": {"maxPods": 58}, "flags": ["--v=2"]}},
@@ -93,6 +91,7 @@ EKS: dict[str, Any] = {
             "driverBranch": 580,
             "fastImagePull": True,
             "sharing": {"strategy": "time_sharing", "clients": 4},
+            "repair": {"xids": {"79": "replace"}, "xidWaitMinutes": 10},
             "accelerator": {"type": "L4", "count": 1},
             "taints": [{"key": "team", "value": "ml", "effect": "NoSchedule"}],
             "was": "old",
