@@ -20,10 +20,15 @@ class ClusterPool(TypedDict):
     """Taints of every node. Default: none."""
     gpus: NotRequired[int]
     """GPUs of a node that one pod may request: all, or 1 if they are shared. Default: `0`."""
+    cpu_millicores: NotRequired[int]
+    """Thousandths of a core that a pod with these GPUs requests, at least 1: its share of what the node offers to pods,
+    less what DaemonSets request. Default: unknown, the pod names none."""
+    memory_mib: NotRequired[int]
+    """The same of the memory, in MiB, at least 1. Default: unknown, the pod names none."""
 
 
 def of(pool: Pool) -> ClusterPool:
-    """A resolved pool as pods see it."""
+    """A resolved pool as pods see it, without CPUs and memory: `sharing.queue_pool` knows those."""
     return {"labels": {POOL_LABEL: pool.name}, "taints": list(pool.taints), "gpus": pool.gpus_per_pod}
 
 
@@ -38,3 +43,7 @@ def problems(pools: Mapping[str, ClusterPool], path: str = "pools") -> Iterator[
             yield from checks.one_of(f"{here}.taints[{index}].effect", taint["effect"], EFFECTS)
         if pool["gpus"] < 0:
             yield Problem(f"{here}.gpus", pool["gpus"], "must not be negative", "0 or more", "write 0")
+        for field in ("cpu_millicores", "memory_mib"):
+            value = pool.get(field)
+            if isinstance(value, int) and value < 1:
+                yield Problem(f"{here}.{field}", value, "must be positive", "1 or more", "remove it if it is unknown")

@@ -6,11 +6,12 @@ from typing import Any
 
 import pulumi
 
-from components import cluster_pools, pools, versions
+from components import versions
 from components.charts import images, placement, source
 from components.charts.images import ImagesArgs
 from components.charts.source import ChartsArgs
 from components.checks import Problem
+from components.cluster_pools import ClusterPool
 from components.platforms.argo_workflows import ArgoWorkflows
 from components.platforms.cert_manager import CertManager
 from components.platforms.job_set import JobSet
@@ -18,6 +19,7 @@ from components.platforms.keda import Keda
 from components.platforms.kserve import KServe
 from components.platforms.kubeflow_trainer import KubeflowTrainer
 from components.platforms.leader_worker_set import LeaderWorkerSet
+from components.sharing import queue_pool
 from components.versions import Chart
 
 from .environment import Environment
@@ -118,10 +120,10 @@ def problems(environment: Environment) -> Iterator[Problem]:
         yield from (problem.under("platforms") for problem in found)
 
 
-def cluster(environment: Environment) -> dict[str, cluster_pools.ClusterPool]:
+def cluster(environment: Environment) -> dict[str, ClusterPool]:
     """The pools as pods see them."""
-    resolved = pools.resolve_all(environment.config.cloud, environment.node_pools)
-    return {name: cluster_pools.of(pool) for name, pool in resolved.items()}
+    found = queue_pool.of_cloud(environment.config.cloud, environment.node_pools)
+    return {name: pool.of_cluster for name, pool in found.items()}
 
 
 def install(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 
-from components import arguments, cluster_pools, hardware, pools, versions
+from components import arguments, hardware, pools, versions
 from components.changes import Effect
 from components.charts.images import ImagesArgs
 from components.charts.source import ChartsArgs
@@ -73,7 +73,7 @@ def _kueue_args(environment: Environment) -> KueueArgs:
     idle = config.addons.scale_down_after_minutes if config.cloud == hardware.AWS else GKE_IDLE_MINUTES
     first_retry = waiting.first_retry_seconds(idle)
     given = {
-        "pools": {name: cluster_pools.of(pool.pool) for name, pool in found.items()},
+        "pools": {name: pool.of_cluster for name, pool in found.items()},
         "kubernetes_version": environment.kubernetes_version,
         "deletion_protection": config.deletion_protection,
         "charts": complete(ChartsArgs, config.charts.arguments()),

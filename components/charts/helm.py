@@ -11,30 +11,30 @@ import pulumi
 OLDEST = (3, 13)
 """The oldest version that is accepted: its `pull` and `template` have every option that is used here."""
 
-_FETCH_SECONDS = 120
+_SECONDS = 120
 _INSTALL = "install it from https://helm.sh/docs/intro/install and run again"
 
 
-def run(subject: str, args: Sequence[str]) -> str:
+def run(subject: str, args: Sequence[str], *, fix: str, slow: str = "") -> str:
     """What `helm ARGS` prints.
 
     Args:
         subject: what an error names first, such as `chart kueue 0.19.2`.
         args: the arguments.
+        fix: what to do if helm refuses.
+        slow: what to do if it does not end. Default: `fix`.
 
     Raises:
         pulumi.RunError: helm is missing, too old, refuses, or does not end.
     """
     command = [program(subject), *args]
+    call = f"{subject}: `helm {' '.join(args[:2])}`"
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_FETCH_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
     except subprocess.TimeoutExpired:
-        raise pulumi.RunError(
-            f"{subject}: `{' '.join(command[:3])}` did not end within {_FETCH_SECONDS} seconds.\n"
-            "    fix: check the network of this machine, or set `charts.mirror` to a folder with the chart"
-        ) from None
+        raise pulumi.RunError(f"{call} did not end within {_SECONDS} seconds.\n    fix: {slow or fix}") from None
     if done.returncode:
-        raise pulumi.RunError(f"{subject}: `helm {' '.join(args[:2])}` failed: {_last_lines(done.stderr)}")
+        raise pulumi.RunError(f"{call} failed: {_last_lines(done.stderr)}\n    fix: {fix}")
     return done.stdout
 
 

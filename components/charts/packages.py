@@ -68,15 +68,11 @@ def _pull(chart: Chart, mirror: str, digest: str) -> list[str]:
 def _fetch(chart: Chart, pull: list[str], kept: Path) -> None:
     # Pulled next to its place and then renamed: a second program never sees half a package.
     with tempfile.TemporaryDirectory(dir=folder(kept.parent.name)) as here:
-        try:
-            helm.run(_subject(chart), ["pull", *pull, "--destination", here])
-        except pulumi.RunError as error:
-            if "helm pull" not in str(error):
-                raise
-            raise pulumi.RunError(
-                f"{error}\n    fix: if this machine cannot reach {pull[0] if '://' in pull[0] else pull[2]}, set "
-                f"`charts.mirror` to a source that has {chart.name} {chart.version}"
-            ) from None
+        fix = (
+            f"if this machine cannot reach {pull[0] if '://' in pull[0] else pull[2]}, set `charts.mirror` to a source "
+            f"that has {chart.name} {chart.version}"
+        )
+        helm.run(_subject(chart), ["pull", *pull, "--destination", here], fix=fix)
         (pulled,) = Path(here).glob("*.tgz")
         os.replace(pulled, kept)
 

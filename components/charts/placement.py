@@ -72,7 +72,7 @@ def placed(each: Object, pools: Mapping[str, ClusterPool], images_from: ImagesAr
     if pod is None:
         return found
     spec = pod["spec"]
-    spec["affinity"] = _without_gpus(spec.get("affinity") or {})
+    spec["affinity"] = without_gpus(spec.get("affinity") or {})
     more = [wanted for wanted in pool_tolerations(pools) if wanted not in (spec.get("tolerations") or [])]
     if more:
         spec["tolerations"] = [*(spec.get("tolerations") or []), *more]
@@ -116,11 +116,7 @@ def problems(pools: Mapping[str, ClusterPool]) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def _blocking(taints: Iterable[Taint]) -> list[Taint]:
-    return [taint for taint in taints if taint["effect"] != "PreferNoSchedule"]
-
-
-def _without_gpus(affinity: Mapping[str, Any]) -> dict[str, Any]:
+def without_gpus(affinity: Mapping[str, Any]) -> dict[str, Any]:
     """The affinity, with nodes that have GPUs excluded from each of its alternatives."""
     nodes = dict(affinity.get("nodeAffinity") or {})
     required = dict(nodes.get("requiredDuringSchedulingIgnoredDuringExecution") or {})
@@ -131,6 +127,10 @@ def _without_gpus(affinity: Mapping[str, Any]) -> dict[str, Any]:
     ]
     required["nodeSelectorTerms"] = terms
     return {**affinity, "nodeAffinity": {**nodes, "requiredDuringSchedulingIgnoredDuringExecution": required}}
+
+
+def _blocking(taints: Iterable[Taint]) -> list[Taint]:
+    return [taint for taint in taints if taint["effect"] != "PreferNoSchedule"]
 
 
 def _image(reference: str, images_from: ImagesArgs) -> str:

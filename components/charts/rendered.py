@@ -134,7 +134,13 @@ def _template(request: Request, package: Path, values: str) -> list[Object]:
         args += ["--kube-version", request.kubernetes_version, "--values", str(file)]
         for each in request.kinds:
             args += ["--api-versions", each]
-        text = helm.run(f"chart {request.chart.name} {request.chart.version}", args)
+        name = f"{request.chart.name} {request.chart.version}"
+        fix = (
+            "check the component's arguments, which become the chart's values, and that the package is the published "
+            f"{name}, by its version and its digest: {package}"
+        )
+        # It reads files of this machine only.
+        text = helm.run(f"chart {name}", args, fix=fix, slow="check the load of this machine, and run again")
     return list(parsed(text))
 
 

@@ -8,11 +8,12 @@ import pulumi
 import pulumi_kubernetes as k8s
 from typing_extensions import NotRequired
 
-from .. import arguments, checks, versions
+from .. import arguments, checks, cluster_pools, versions
 from ..charts import images, placement
 from ..charts.images import ImagesArgs
 from ..charts.release import namespace
 from ..checks import Problem
+from ..cluster_pools import ClusterPool
 from .targets import READERS
 
 NAMESPACE = "stalled-jobs"
@@ -42,6 +43,9 @@ class StalledJobsArgs(TypedDict):
     prometheus: NotRequired[str]
     """Address of a Prometheus that evaluates the rules of `Alerts`, as pods reach it, without a login. Default: that of
     `Monitoring`, http://kube-prometheus-stack-prometheus.monitoring:9090."""
+    pools: NotRequired[dict[str, ClusterPool]]
+    """Every pool of the cluster, by name. The program runs on nodes without GPUs; if each pool of these has taints, it
+    tolerates them. Default: none, it runs on nodes without taints."""
     images: NotRequired[ImagesArgs]
     """Where the image comes from. Default: its own registry."""
 
@@ -67,6 +71,8 @@ def problems(args: StalledJobsArgs) -> Iterator[Problem]:
             "prometheus", address, "not an address of a Prometheus", "http://HOST:PORT or https://HOST:PORT",
             "write the address of its Service",
         )  # fmt: skip
+    pools = args.get("pools", {})
+    yield from list(cluster_pools.problems(pools)) or placement.problems(pools)
     yield from (problem.under("images") for problem in images.problems(args.get("images", {})))
 
 
@@ -166,24 +172,13 @@ def _pod(args: StalledJobsArgs) -> k8s.core.v1.PodSpecArgs:
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     size = {"cpu": "50m", "memory": "64Mi"}
+    affinity: Any = placement.without_gpus({})
     return k8s.core.v1.PodSpecArgs(
         service_account_name=NAMESPACE,
         restart_policy="Never",
         enable_service_links=False,
-        affinity=k8s.core.v1.AffinityArgs(
-            node_affinity=k8s.core.v1.NodeAffinityArgs(
-                required_during_scheduling_ignored_during_execution=k8s.core.v1.NodeSelectorArgs(
-                    node_selector_terms=[
-                        k8s.core.v1.NodeSelectorTermArgs(
-                            match_expressions=[
-                                k8s.core.v1.NodeSelectorRequirementArgs(key=key, operator="DoesNotExist")
-                                for key in placement.GPU_LABELS
-                            ]
-                        )
-                    ]
-                )
-            )
-        ),
+        affinity=affinity,
+        tolerations=[k8s.core.v1.TolerationArgs(**each) for each in placement.pool_tolerations(args.get("pools", {}))],
         security_context=k8s.core.v1.PodSecurityContextArgs(
             run_as_non_root=True,
             run_as_user=_UNPRIVILEGED_ID,

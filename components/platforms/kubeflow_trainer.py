@@ -72,8 +72,9 @@ class KubeflowTrainer(pulumi.ComponentResource):
     """Kubeflow Trainer's controller, its custom resource definitions, and one runtime for each pool with GPUs.
 
     A TrainJob names a runtime, `torch-POOL`, and lands on that pool: the runtime has the node selector, the tolerations
-    and the GPUs of its nodes. Not included: runtimes for other frameworks, the data cache, and requests for EFA or
-    GPUDirect interfaces. With Kueue, add trainer.kubeflow.org/trainjob to its `integrations`.
+    and the GPUs of its nodes, and the CPUs and the memory that the pool names. Not included: runtimes for other
+    frameworks, the data cache, and requests for EFA or GPUDirect interfaces. With Kueue, add
+    trainer.kubeflow.org/trainjob to its `integrations`.
 
     Works on any cluster with JobSet: let it depend on `JobSet`, or on what installs it. `helm` on the machine that runs
     Pulumi renders the chart. It needs the provider `kubernetes` of the cluster: let it depend on a pool without GPUs.

@@ -6,6 +6,7 @@ from typing import Any
 from ..charts import images
 from ..charts.images import ImagesArgs
 from ..cluster_pools import ClusterPool
+from ..quantities import binary, decimal
 from ..taints import COMPUTE_CLASS_TOLERATION, GPU_TOLERATION, tolerations
 
 API_VERSION = "trainer.kubeflow.org/v1alpha1"
@@ -26,8 +27,10 @@ def name_of(pool: str) -> str:
 def runtimes(pools: Mapping[str, ClusterPool], image: str, images_from: ImagesArgs) -> Iterator[dict[str, Any]]:
     """The runtimes, one for each pool with GPUs.
 
-    The job's pods are on the pool's nodes, one per node, each with all its GPUs; a TrainJob may ask for other resources
-    (`trainer.resourcesPerNode`) and sets the number of nodes. torchrun starts one process for each GPU.
+    The job's pods are on the pool's nodes, one per node, each with all its GPUs, and with the pool's `cpu_millicores`
+    and `memory_mib`. The memory is a limit as well; CPUs have none. A pod of a pool without these facts requests GPUs
+    only: in a namespace with a LimitRange it gets that one's defaults. A TrainJob may ask for other resources instead
+    (`trainer.resourcesPerNode`), and sets the number of nodes. torchrun starts one process for each GPU.
     """
     for pool, spec in pools.items():
         if spec["gpus"]:
@@ -35,11 +38,10 @@ def runtimes(pools: Mapping[str, ClusterPool], image: str, images_from: ImagesAr
 
 
 def _runtime(pool: str, spec: ClusterPool, image: str) -> dict[str, Any]:
-    gpus = {"nvidia.com/gpu": spec["gpus"]}
     pod = {
         "nodeSelector": spec.get("labels", {}),
         "tolerations": [*_tolerations(spec)],
-        "containers": [{"name": "node", "image": image, "resources": {"requests": gpus, "limits": gpus}}],
+        "containers": [{"name": "node", "image": image, "resources": _resources(spec)}],
     }
     # The label tells Trainer which of the jobs runs the training (constants.AncestorTrainer).
     labels = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
@@ -53,6 +55,14 @@ def _runtime(pool: str, spec: ClusterPool, image: str) -> dict[str, Any]:
             "template": {"spec": {"replicatedJobs": [job]}},
         },
     }
+
+
+def _resources(spec: ClusterPool) -> dict[str, Any]:
+    cpu = {"cpu": decimal(spec["cpu_millicores"])} if "cpu_millicores" in spec else {}
+    limits: dict[str, Any] = {"nvidia.com/gpu": spec["gpus"]}
+    if "memory_mib" in spec:
+        limits["memory"] = binary(spec["memory_mib"])
+    return {"requests": {**cpu, **limits}, "limits": limits}
 
 
 def _tolerations(spec: ClusterPool) -> list[Any]:

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .. import cluster_pools
 from ..checks import Problem
+from ..cluster_pools import ClusterPool
 from ..pools import POOL_LABEL, Pool
 from ..taints import GPU_KEY, Taint, Toleration, tolerations
 
@@ -16,6 +18,15 @@ GPU_RESOURCE = GPU_KEY
 
 # The most labels that a ResourceFlavor may have (apis/kueue/v1beta2/resourceflavor_types.go, Kueue 0.19).
 _LABELS = 8
+
+
+# What DaemonSets may take of a node with GPUs. The CNI, kube-proxy, the drivers of volumes, the cloud's agents, the
+# device plugin and the DCGM exporter request about half a core and 1 GiB (the manifests of EKS's add-ons and of the
+# charts; GKE's are in kube-system). GKE keeps 0.4 more cores where more than 110 pods may run ("Plan node sizes"). For
+# each GPU the exporter has 128 MiB more (aws/dcgm_exporter.py), and GKE's nodes have up to 3 % less memory than their
+# machine type.
+_DAEMON_MILLICORES, _DAEMON_CPU_SHARE = 1000, 0.25
+_DAEMON_MIB, _DAEMON_MEMORY_SHARE = 1024, 0.05
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,20 @@ class QueuePool:
         """Labels of the flavor. Kueue compares a job's node selection with these, and with no other label."""
         found = {POOL_LABEL: self.pool.name, **dict(sorted(self.own_labels.items())), **self.cloud_labels}
         return dict(list(found.items())[:_LABELS])
+
+    @property
+    def of_cluster(self) -> ClusterPool:
+        """The pool as pods see it. CPUs and memory: of a node, less what DaemonSets may take, the same for each GPU."""
+        seen, gpus = cluster_pools.of(self.pool), self.pool.gpus_per_pod
+        if not gpus:
+            return seen
+        daemon_cpus = min(_DAEMON_MILLICORES, int(_DAEMON_CPU_SHARE * self.millicores))
+        daemon_mib = _DAEMON_MIB + int(_DAEMON_MEMORY_SHARE * self.memory_mib)
+        return {
+            **seen,
+            "cpu_millicores": max(1, (self.millicores - daemon_cpus) * gpus // self.gpus),
+            "memory_mib": max(1, (self.memory_mib - daemon_mib) * gpus // self.gpus),
+        }
 
     @property
     def taints(self) -> list[Taint]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..checks import Problem
-from .quantities import binary, decimal
+from ..quantities import binary, decimal
 from .queue_pool import GPU_RESOURCE, QueuePool
 from .team_queue import TeamQueue
 

@@ -8,7 +8,7 @@ would hold the queue's quota without running.
 from collections.abc import Mapping
 from typing import Any
 
-from .quantities import binary, decimal
+from ..quantities import binary, decimal
 
 GPU_QUOTA = "requests.nvidia.com/gpu"
 WITHOUT_QUEUE = {"cpu": 64, "memory_gib": 256, "gpus": 8}

@@ -20,7 +20,7 @@ from components.charts.source import ChartsArgs
 from components.monitoring.stalled_jobs import StalledJobsArgs
 from components.sharing import team_members
 
-from .. import teams
+from .. import platforms, teams
 from ..environment import Environment
 from ..section import Section, complete
 from . import config
@@ -186,6 +186,7 @@ def stalled_jobs(environment: Environment) -> StalledJobsArgs | None:
     args = {
         "namespaces": [teams.namespace(name, spec) for name, spec in specs.items()],
         "taint": chosen == config.RESTART_AND_TAINT,
+        "pools": platforms.cluster(environment),
         "images": images(environment),
     }
     return complete(StalledJobsArgs, args)

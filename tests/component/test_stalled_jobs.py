@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.charts import placement
 from components.monitoring.stalled_jobs import StalledJobs
 from components.monitoring.targets import READERS
 from recording.recorder import run
@@ -29,6 +30,8 @@ def stalled(**args: Any) -> Recording:
         ({"most_nodes": 0}, "most_nodes = 0: outside the range(.|\n)*write 1"),
         ({"prometheus": "prometheus:9090"}, "prometheus = .*http://HOST:PORT|prometheus = 'prometheus:9090'"),
         ({"prometheus": "http://user:word@host"}, "prometheus = "),
+        ({"pools": {"gpu": {"gpus": 1}}}, "every pool has GPUs"),
+        ({"pools": {"cpu": {"gpus": -1}}}, r"pools\.cpu\.gpus = -1: must not be negative"),
     ],
 )
 def test_a_wrong_argument_is_one_clear_error(args: dict[str, Any], words: str) -> None:
@@ -58,3 +61,23 @@ def test_it_may_query_prometheus_and_runs_without_privileges() -> None:
     (container,) = pod["containers"]
     assert container["image"].startswith("registry.example.com/docker.io/library/python:")
     assert container["securityContext"]["readOnlyRootFilesystem"] and pod["securityContext"]["runAsNonRoot"]
+
+
+def test_it_is_placed_like_the_pods_of_charts() -> None:
+    """Never on a node with GPUs; on nodes with taints if there are no others."""
+    taint = {"key": "dedicated", "value": "system", "effect": "NoSchedule"}
+    gpus = {"gpus": 8, "taints": [{"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}]}
+    for pools, tolerated in (
+        ({"system": {"taints": [taint]}, "h100": gpus}, [{"key": "dedicated", "operator": "Exists"}]),
+        ({"system": {"taints": [taint]}, "cpu": {}, "h100": gpus}, []),
+        ({}, []),
+    ):
+        cron = stalled(pools=pools).one("CronJob").inputs
+        chart = {"kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": {"spec": {"containers": []}}}}}}
+        expected = placement.pod_of(
+            placement.placed(chart, {name: {"gpus": 0, **pool} for name, pool in pools.items()}, {})
+        )
+        pod = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        assert expected and pod["affinity"] == expected["spec"]["affinity"]
+        assert pod.get("tolerations", []) == expected["spec"].get("tolerations", [])
+        assert [{"key": each["key"], "operator": each["operator"]} for each in pod.get("tolerations", [])] == tolerated

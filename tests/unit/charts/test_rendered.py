@@ -12,7 +12,7 @@ import pulumi
 import pytest
 
 from components import versions
-from components.charts import rendered
+from components.charts import helm, rendered
 from components.charts.rendered import Request
 from tests.unit.charts import fake_helm
 
@@ -157,8 +157,33 @@ def test_a_chart_that_cannot_be_fetched_names_the_fix(tmp_path: Path, monkeypatc
 
 def test_what_helm_says_is_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_helm.install(tmp_path, monkeypatch, template='echo "Error: parse error at values" >&2; exit 1')
-    with pytest.raises(pulumi.RunError, match="`helm template kueue` failed: parse error at values"):
+    with pytest.raises(pulumi.RunError) as raised:
         rendered.objects(request())
+    error, fix = str(raised.value).split("\n")
+    assert error == "chart kueue 0.19.2: `helm template kueue` failed: parse error at values"
+    assert fix.startswith("    fix: check the component's arguments") and "the published kueue 0.19.2" in fix
+    assert fix.endswith("kueue-0.19.2.tgz")
+
+
+@pytest.mark.parametrize(
+    ("slow", "call", "fix"),
+    [
+        ("template", "helm template kueue", "check the load of this machine, and run again"),
+        ("pull", "helm pull oci://registry.k8s.io/kueue/charts/kueue", "if this machine cannot reach oci://registry"),
+    ],
+)
+def test_a_call_that_does_not_end_has_the_fix_of_its_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str, call: str, fix: str
+) -> None:
+    """Only the fetch needs a network."""
+    given: Any = {slow: "exec sleep 30"}
+    fake_helm.install(tmp_path, monkeypatch, MANIFEST, **given)
+    monkeypatch.setattr(helm, "_SECONDS", 1)
+    with pytest.raises(pulumi.RunError) as raised:
+        rendered.objects(request())
+    first, *rest = str(raised.value).split("\n")
+    assert first == f"chart kueue 0.19.2: `{call}` did not end within 1 seconds."
+    assert len(rest) == 1 and rest[0].startswith(f"    fix: {fix}")
 
 
 def test_old_results_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
