@@ -39,6 +39,7 @@ _NEED_PODS = ("deployment", "statefulset", "leaderworkerset.x-k8s.io/leaderworke
 _VISIBILITY = "VisibilityOnDemand"
 _ROLE = re.compile(r"kueue-(\w+)-(?:editor|viewer)-role")
 _RANGES = {
+    "replicas": (1, 5),
     "pods_ready_minutes": (1, 1440),
     "recovery_minutes": (1, 1440),
     "first_retry_seconds": (1, 3600),
@@ -53,6 +54,9 @@ class KueueArgs(ControllersArgs):
     integrations: NotRequired[list[str]]
     """Kinds of workloads that use queues, by Kueue's names, such as jobset.x-k8s.io/jobset. A kind that the cluster
     does not have yet is managed once it has it. Default: `[batch/job, pod, deployment, statefulset]`."""
+    replicas: NotRequired[int]
+    """Pods of the controllers, 1 to 5, on different nodes if possible. One decides, all answer webhooks: without any,
+    no job can be created in a namespace that uses queues. A disruption budget keeps one of several. Default: `2`."""
     pods_ready_minutes: NotRequired[int]
     """How long an admitted workload may wait until all its pods are ready, in minutes, 1 to 1440. Then it is stopped
     and queued again, so that a gang of which only a part got nodes is not paid for. Include the time that the
@@ -154,9 +158,20 @@ def configuration(args: KueueArgs) -> dict[str, Any]:
 def _values(args: KueueArgs) -> dict[str, Any]:
     gates = {"UnadmittedWorkloadsObservability": True, _VISIBILITY: args["visibility"]}
     gates |= args.get("feature_gates", {})
+    # On one node rather than not at all: a small cluster may have only one.
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": PODS},
+    }
     return {
         "enableVisibilityAuthReaderRoleBinding": args["visibility"],
         "controllerManager": {
+            "replicas": args["replicas"],
+            "topologySpreadConstraints": [spread],
+            # With one pod it would keep a node from being drained.
+            "podDisruptionBudget": {"enabled": args["replicas"] > 1, "minAvailable": 1},
             "featureGates": [{"name": name, "enabled": on} for name, on in sorted(gates.items())],
             "manager": {
                 # Without a limit of CPU: at the start it reads every workload of the cluster.

@@ -14,7 +14,7 @@ _MONITORS = ["podmonitors", "servicemonitors"]
 _EVERYTHING: dict[str, Any] = {"namespace_selector": {}, "object_selector": {}, "match_policy": "Equivalent"}
 
 
-def spec() -> dict[str, Any]:
+def spec() -> Any:
     """The spec of a ValidatingAdmissionPolicy."""
     return {
         "failure_policy": "Fail",
@@ -43,7 +43,7 @@ def spec() -> dict[str, Any]:
     }
 
 
-def binding(policy: pulumi.Input[str], namespace: pulumi.Input[str]) -> dict[str, Any]:
+def binding(policy: pulumi.Input[str], namespace: pulumi.Input[str]) -> Any:
     """The spec of the ValidatingAdmissionPolicyBinding that applies the policy to a namespace."""
     return {
         "policy_name": policy,

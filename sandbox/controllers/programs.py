@@ -40,12 +40,12 @@ PROGRAMS = (
     Program("keda-adapter", "kedacore/keda-metrics-apiserver", 96, (6443, 8080), configured=False),
 )
 
-_TEMPLATE = "pod-template-hash"
+TEMPLATE = "pod-template-hash"
 """The label that only pods of a Deployment have."""
 
 _PATHS = "|".join(re.escape(program.image).replace("\\-", "-") for program in PROGRAMS)
 FILTER = (
-    f'(.metadata.labels["{_TEMPLATE}"] != null) and '
+    f'(.metadata.labels["{TEMPLATE}"] != null) and '
     f'([.spec.containers[].image | test("(^|/)({_PATHS})([:@]|$)")] | any) | tostring'
 )
 """A jq filter that is `true` for a pod whose program really runs."""
@@ -53,7 +53,7 @@ FILTER = (
 
 def program_of(pod: Mapping[str, Any]) -> tuple[Program, dict[str, Any]] | None:
     """The program of a pod and its container; None if the pod is only simulated."""
-    if _TEMPLATE not in pod["metadata"].get("labels", {}):
+    if TEMPLATE not in pod["metadata"].get("labels", {}):
         return None
     for container in pod["spec"]["containers"]:
         for program in PROGRAMS:
@@ -66,4 +66,4 @@ def deployment_of(pod: Mapping[str, Any]) -> str:
     """The name of the Deployment that a pod belongs to."""
     meta = pod["metadata"]
     owner = next((each["name"] for each in meta.get("ownerReferences", ()) if each["kind"] == "ReplicaSet"), "")
-    return owner.removesuffix(f"-{meta['labels'][_TEMPLATE]}") or meta["name"]
+    return owner.removesuffix(f"-{meta['labels'][TEMPLATE]}") or meta["name"]

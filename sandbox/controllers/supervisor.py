@@ -31,7 +31,7 @@ from sandbox.controllers.container import ports as names
 from sandbox.controllers.monitoring import Monitoring
 from sandbox.controllers.network import Endpoint
 from sandbox.controllers.outbound import Outbound
-from sandbox.controllers.programs import Program, deployment_of, program_of
+from sandbox.controllers.programs import TEMPLATE, Program, deployment_of, program_of
 from sandbox.errors import ReportedError
 from tools.manifest import TOOLS
 
@@ -44,7 +44,7 @@ _PROBE_SECONDS = 1.0
 
 @dataclass
 class Unit:
-    """The process of one Deployment. `pods`: all its pods that run; the first one, the newest, is what it runs for."""
+    """The process of one Deployment. `pods`: all its pods that run; it runs for the first one (`in_order`)."""
 
     namespace: str
     deployment: str
@@ -153,15 +153,19 @@ class Supervisor:
         return all(unit.ready for unit in self._units.values())
 
     def _wanted(self) -> dict[str, Unit]:
+        by_deployment: dict[tuple[str, str], list[Object]] = {}
+        for pod in self._pods:
+            if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]:
+                where = pod["metadata"]["namespace"], deployment_of(pod)
+                by_deployment.setdefault(where, []).append(pod)
         found: dict[str, Unit] = {}
-        for pod in sorted(self._pods, key=lambda pod: pod["metadata"]["creationTimestamp"], reverse=True):
-            if pod["status"].get("phase") != "Running" or "deletionTimestamp" in pod["metadata"]:
-                continue
-            match = program_of(pod)
-            assert match
-            namespace, deployment = pod["metadata"]["namespace"], deployment_of(pod)
+        for (namespace, deployment), pods in by_deployment.items():
             key = name(self._plane.key, f"{namespace}.{deployment}")
-            found.setdefault(key, Unit(namespace, deployment, *match, pods=[])).pods.append(pod)
+            running = process.alive(key)
+            pods = in_order(pods, running.data.get("uid", "") if running else "")
+            match = program_of(pods[0])
+            assert match
+            found[key] = Unit(namespace, deployment, *match, pods=pods)
         return found
 
     def _running(self) -> list[process.Process]:
@@ -277,6 +281,18 @@ class Supervisor:
             for unit in self._units.values()
         ]
         state.write(self._plane.folder, facts)
+
+
+def in_order(pods: list[Object], uid: str) -> list[Object]:
+    """The pods of a Deployment, first the one that its process runs for: that of `uid` as long as it is of the newest
+    revision, so that another replica restarts nothing; otherwise the newest."""
+    newest_first = sorted(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], reverse=True)
+    revision = newest_first[0]["metadata"]["labels"][TEMPLATE]
+
+    def is_kept(pod: Object) -> bool:
+        return pod["metadata"]["uid"] == uid and pod["metadata"]["labels"][TEMPLATE] == revision
+
+    return sorted(newest_first, key=is_kept, reverse=True)
 
 
 def _probe(unit: Unit) -> str:

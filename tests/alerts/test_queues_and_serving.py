@@ -17,11 +17,13 @@ MODEL = {"namespace": "serving", "model_name": "llama"}
 
 
 def queues(system: str) -> Iterator[Case]:
-    def metric(name: str, values: str, **labels: str) -> Series:
-        who = {"job": "kueue", "replica_role": "leader"}
+    def metric(name: str, values: str, role: str = "leader", **labels: str) -> Series:
+        who = {"job": "kueue", "replica_role": role}
         return scraped(system, f"kueue_{name}", values, **who, **QUEUE, **labels)
 
+    # The replica that does not decide knows the queues as well.
     pending = [
+        metric("pending_workloads", "2x180", "follower", status="inadmissible"),
         metric("pending_workloads", "2x180", status="inadmissible"),
         metric("pending_workloads", "1x180", status="active"),
     ]
@@ -45,7 +47,8 @@ def queues(system: str) -> Iterator[Case]:
     yield Case("most wait minutes", system, alert, waits(9, 10, 10, 10), {20: []})
 
     def status(active: str) -> list[Series]:
-        return [metric("cluster_queue_status", active, status="active")]
+        late = metric("cluster_queue_status", "1x180", "follower", status="active")
+        return [metric("cluster_queue_status", active, status="active"), late]
 
     alert, held = "QueueInactive", Firing(QUEUE, "Queue team-a is not active and admits nothing")
     yield Case("inactive", system, alert, status("1x9 0x90"), {60: [], 75: [held]})

@@ -13,7 +13,7 @@ import yaml
 from components import versions
 from components.charts import rendered
 from components.charts.rendered import Request
-from components.sharing.kueue import Kueue
+from components.sharing.kueue import PODS, Kueue
 from recording import charts
 from recording.recorder import run
 from recording.recording import Recording
@@ -111,6 +111,23 @@ def test_only_workloads_with_a_queue_are_managed() -> None:
     assert given["managedJobsNamespaceSelector"] == {"matchLabels": {"gpuyard.dev/queues": "true"}}
     assert given["integrations"]["frameworks"] == ["batch/job", "pod", "deployment", "statefulset"]
     assert given["fairSharing"] and "fairSharing" not in configuration(fair_sharing=False)
+
+
+def test_webhooks_answer_while_a_node_is_replaced() -> None:
+    """Its webhooks have the failure policy Fail: without a pod, no team could create jobs."""
+    given = asked().values["controllerManager"]
+    assert given["replicas"] == 2 and given["podDisruptionBudget"] == {"enabled": True, "minAvailable": 1}
+    (spread,) = given["topologySpreadConstraints"]
+    assert spread["topologyKey"] == "kubernetes.io/hostname" and spread["labelSelector"] == {"matchLabels": PODS}
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway", "a cluster may have one node without GPUs"
+    assert configuration()["leaderElection"]["leaderElect"] is True, "one of them decides"
+
+
+def test_one_replica_does_not_keep_its_node_from_being_drained() -> None:
+    given = asked(replicas=1).values["controllerManager"]
+    assert given["replicas"] == 1 and given["podDisruptionBudget"]["enabled"] is False
+    with pytest.raises(pulumi.RunError, match=r"replicas = 0: out of range(.|\n)*write 1"):
+        made(replicas=0)
 
 
 def test_reasons_for_waiting_are_reported() -> None:

@@ -1,6 +1,7 @@
 """Why a job does not run: its way from the quota to the image, from left to right."""
 
 from ..rules import sources
+from ..rules.queues import DECIDING
 from ..rules.rule import Context
 from .panel import COUNT, LINES, PERCENT, SECONDS, STACK, STATE, Dashboard, Panel, Query, Row, Variable
 
@@ -11,7 +12,7 @@ _GPU = 'resource=~"nvidia.com/.*"'
 
 def dashboard(context: Context) -> Dashboard:
     """The dashboard."""
-    one = QUEUE.matcher
+    one = f"{QUEUE.matcher},{DECIDING}"
     quota = "sum by (cluster_queue) (kueue_cluster_queue_{}{{" + f"{one},{_GPU}" + "}})"
     backed_off = "max by (node_group) (cluster_autoscaler_node_group_backoff_status) == 1"
     waiting = "sum by (reason) (kube_pod_container_status_waiting_reason == 1)"

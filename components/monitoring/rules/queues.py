@@ -7,13 +7,16 @@ from .rule import INFO, WARNING, Context, Rule
 
 _NEEDS = (sources.QUEUES,)
 
+DECIDING = 'replica_role!="follower"'
+"""Matcher of the replica of Kueue that decides: the others report gauges as well, and a sum would count them twice."""
+
 
 def rules(context: Context) -> Iterator[Rule]:
     """The rules."""
     limits = context.limits.queues
     minutes = limits["wait_minutes"]
-    waiting = "sum by (cluster_queue) (kueue_pending_workloads) > 0"
-    admitted = f"sum by (cluster_queue) (increase(kueue_admitted_workloads_total[{minutes}m])) > 0"
+    waiting = f"sum by (cluster_queue) (kueue_pending_workloads{{{DECIDING}}}) > 0"
+    admitted = f"sum by (cluster_queue) (increase(kueue_admitted_workloads_total{{{DECIDING}}}[{minutes}m])) > 0"
     yield Rule(
         f"{waiting} unless on (cluster_queue) {admitted}",
         _NEEDS,
@@ -27,7 +30,8 @@ def rules(context: Context) -> Iterator[Rule]:
         ),
         dashboard="queue",
     )
-    waits = "sum by (cluster_queue, le) (increase(kueue_quota_reserved_wait_time_seconds_bucket[1h]))"
+    series = f"kueue_quota_reserved_wait_time_seconds_bucket{{{DECIDING}}}"
+    waits = f"sum by (cluster_queue, le) (increase({series}[1h]))"
     yield Rule(
         f"histogram_quantile(0.9, {waits}) / 60 > {minutes}",
         _NEEDS,
@@ -41,7 +45,7 @@ def rules(context: Context) -> Iterator[Rule]:
         dashboard="queue",
     )
     yield Rule(
-        'max by (cluster_queue) (kueue_cluster_queue_status{status="active"}) == 0',
+        f'max by (cluster_queue) (kueue_cluster_queue_status{{status="active",{DECIDING}}}) == 0',
         _NEEDS,
         alert="QueueInactive",
         minutes=limits["inactive_minutes"],
