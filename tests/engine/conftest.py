@@ -44,7 +44,8 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """An empty HOME, no credentials; the Python environment and the tools of this run, which are not under test."""
+        """An empty HOME, no credentials; the Python environment, the tools and Go's modules of this run, which are not
+        under test."""
         names = ("PATH", "KUBEBUILDER_ASSETS", "LANG", "GPUYARD_KUBERNETES_PROVIDER")
         kept = {name: os.environ[name] for name in names if name in os.environ}
         cache = os.environ.get("GPUYARD_TOOLS_CACHE") or Path(
@@ -52,7 +53,14 @@ class Project:
         )
         home = self.root / "home"
         home.mkdir(exist_ok=True)
-        return {**kept, "HOME": str(home), "GPUYARD_VENV": sys.prefix, "GPUYARD_TOOLS_CACHE": str(cache)}
+        modules = os.environ.get("GOMODCACHE") or str(Path.home() / "go" / "pkg" / "mod")
+        return {
+            **kept,
+            "HOME": str(home),
+            "GPUYARD_VENV": sys.prefix,
+            "GPUYARD_TOOLS_CACHE": str(cache),
+            "GOMODCACHE": modules,
+        }
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Starts the command."""
