@@ -64,9 +64,9 @@ FIELDS: dict[str, dict[str, tuple[Spec, Spec]]] = {
         "fastImagePull": ({"machineTypes": ["g6.2xlarge"]}, {"fastImagePull": False}),
         "repair.maxUnhealthyPercentage": ({}, {"repair": {"maxUnhealthyPercentage": 40}}),
         "repair.maxParallelPercentage": ({}, {"repair": {"maxParallelPercentage": 50}}),
-        "repair.xids": ({}, {"repair": {"xids": {"79": "reboot"}}}),
+        "repair.xids": ({"machineTypes": ["g6.2xlarge"]}, {"repair": {"xids": {"79": "reboot"}}}),
         "repair.xidWaitMinutes": (
-            {"repair": {"xids": {"79": "reboot"}}},
+            {"machineTypes": ["g6.2xlarge"], "repair": {"xids": {"79": "reboot"}}},
             {"repair": {"xids": {"79": "reboot"}, "xidWaitMinutes": 5}},
         ),
         "image": ({}, {"image": "bottlerocket"}),
