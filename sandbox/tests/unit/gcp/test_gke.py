@@ -33,6 +33,7 @@ def test_a_cluster_is_a_control_plane(cloud, cluster, network):
         "provisioningrequests.autoscaling.x-k8s.io",
         "clusterrules.monitoring.googleapis.com",
         "podmonitorings.monitoring.googleapis.com",
+        "clusterpodmonitorings.monitoring.googleapis.com",
     ]
     with pytest.raises(ProviderError, match="resourceInUseByAnotherResource"):
         cloud.delete(network)
