@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, unused_sandbox: Path) -> 
             monkeypatch.delenv(name)
     if "GPUYARD_SANDBOX" not in os.environ:  # a module may have chosen one
         monkeypatch.setenv("GPUYARD_SANDBOX", str(unused_sandbox))
+
+
+@pytest.fixture(autouse=True)
+def settings_of_the_process() -> Iterator[None]:
+    """A test gets Python's spelling of names in errors, and whole tracebacks: a stack's config, the plugin and the
+    classes that run in the engine's processes set others for a whole process."""
+    yield
+    sys.__dict__.pop("tracebacklimit", None)
+    if checks := sys.modules.get("components.checks"):
+        checks.spell({}, str)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components import versions
+from components import arguments, versions
 from components.charts import placement, rendered
 from components.charts.installed import Installation
 from components.charts.rendered import Object, Request
@@ -14,15 +14,18 @@ from components.sharing import kueue
 from recording.stacks import recorded
 from tests.real_charts import RealCharts
 
-KUEUE: Any = {
-    "integrations": ["batch/job", "pod"],
-    "pods_ready_minutes": 20,
-    "recovery_minutes": 10,
-    "first_retry_seconds": 60,
-    "longest_retry_minutes": 30,
-    "fair_sharing": True,
-    "visibility": True,
-}
+KUEUE: Any = arguments.cleaned(
+    kueue.KueueArgs,
+    {
+        "integrations": ["batch/job", "pod"],
+        "pods_ready_minutes": 20,
+        "recovery_minutes": 10,
+        "first_retry_seconds": 60,
+        "longest_retry_minutes": 30,
+        "fair_sharing": True,
+        "visibility": True,
+    },
+)
 ARGO: Any = {"server": True, "workflow_namespaces": ["ml"]}
 INSTALLATIONS: dict[str, Installation] = {
     each.chart.name: each
