@@ -21,14 +21,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.progress import track
 
 from bench.memory import peak
-from bench.page import PAGE, machine, shown, write
+from bench.page import console, machine, print_option, publish, shown
 from sandbox import environment, paths, session
 from sandbox.cluster import control_plane
-from sandbox.errors import ReportedError, SandboxError
+from sandbox.errors import SandboxError
 
 ENGINE, PLANE = "engine: `up` of an empty program", "start of a bare control plane"
 UP, AGAIN = "`make up` of a new environment", "`make up` again, without changes"
@@ -45,8 +44,6 @@ ROWS = {
     DOWN: ("s", (ENGINE,)),
     MEMORY: ("MiB", ()),
 }
-
-console = Console(stderr=True, highlight=False)
 
 
 def sandbox(*arguments: str) -> str:
@@ -134,15 +131,7 @@ def measured(rounds: int, stack: str) -> list[dict[str, float]]:
 @click.command(help=__doc__)
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 20))
 @click.option("--stack", default="dev", show_default=True)
-@click.option("--print", "only_print", is_flag=True, help="Print the table instead of writing it into the page.")
+@print_option
 def main(rounds: int, stack: str, only_print: bool) -> None:
     """Measures the figures, and writes or prints the table."""
-    try:
-        text = table(measured(rounds, stack))
-    except ReportedError as error:
-        raise click.ClickException(str(error)) from None
-    if only_print:
-        click.echo(text)
-    else:
-        write("figures", text)
-        console.print(f"{PAGE} is written")
+    publish("figures", lambda: table(measured(rounds, stack)), only_print)

@@ -27,14 +27,13 @@ from typing import Any
 
 import click
 import yaml
-from rich.console import Console
 from rich.progress import track
 
 from bench.memory import peak
-from bench.page import PAGE, machine, shown, write
+from bench.page import console, machine, print_option, publish, shown
 from sandbox import environment, paths
 from sandbox.cluster import quantity
-from sandbox.errors import ReportedError, SandboxError
+from sandbox.errors import SandboxError
 
 STACK = "dev"
 NONE = "without parts"
@@ -47,8 +46,6 @@ PARTS: dict[str, dict[str, Any]] = {
     },
 }
 """The values of the stack's file that switch each part on. `teams`: two of them, with Kueue and its queues."""
-
-console = Console(stderr=True, highlight=False)
 
 
 @dataclass(frozen=True)
@@ -172,18 +169,10 @@ def table(costs: dict[str, Cost], missing: dict[str, str]) -> str:
 
 @click.command(help=__doc__)
 @click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)[1:]), help="Only this one; repeatable.")
-@click.option("--print", "only_print", is_flag=True, help="Print the table instead of writing it into the page.")
+@print_option
 def main(parts: tuple[str, ...], only_print: bool) -> None:
     """Measures the parts, and writes or prints the table."""
-    try:
-        text = table(*measured([NONE, *(parts or list(PARTS)[1:])]))
-    except ReportedError as error:
-        raise click.ClickException(str(error)) from None
-    if only_print:
-        click.echo(text)
-    else:
-        write("parts", text)
-        console.print(f"{PAGE} is written")
+    publish("parts", lambda: table(*measured([NONE, *(parts or list(PARTS)[1:])])), only_print)
 
 
 if __name__ == "__main__":
