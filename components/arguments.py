@@ -8,6 +8,7 @@ documentation are generated from them.
 
 import difflib
 import enum
+import functools
 import re
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -71,8 +72,8 @@ def problems(
         path: path of the map; the paths of the problems start with it.
         spelling: from the name of a field to its key in the map, such as `to_camel` for a stack's file.
     """
-    expected = declared if isinstance(declared, Shape) else shape(declared)
-    fields = {spelling(name): each for name, each in expected.fields.items()}
+    expected = _declared(declared) or shape(declared)
+    fields = _keys(expected, spelling)
     if not isinstance(given, Mapping):
         yield Problem(path or expected.name, given, "not a map", _map_of(fields), "write it as a map")
         return
@@ -143,7 +144,7 @@ def _value_problems(
     # A value for which an Output is accepted may be a secret.
     shown = f"a value of type {type(value).__name__}" if outputs else value
     origin, parts = typing.get_origin(inner), typing.get_args(inner)
-    if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
+    if _declared(inner):
         yield from problems(inner, value, path, spelling)
     elif origin in (dict, Mapping) or (inner is Any and isinstance(value, Mapping)):
         if not isinstance(value, Mapping):
@@ -175,6 +176,21 @@ def _value_problems(
         )
 
 
+@functools.cache
+def _declared(hint: Any) -> Shape | None:
+    """The shape of a map with declared fields; None for every other type."""
+    if isinstance(hint, Shape):
+        return hint
+    return shape(hint) if typing_extensions.is_typeddict(hint) else None
+
+
+@functools.cache
+def _keys(expected: Shape, spelling: Callable[[str], str]) -> dict[str, Field]:
+    """The fields of a shape by their keys in a map."""
+    return {spelling(name): each for name, each in expected.fields.items()}
+
+
+@functools.cache
 def _plain(hint: Any) -> tuple[Any, bool]:
     """(the type without Input and `| None`, whether an Output is accepted)."""
     parts = [part for part in typing.get_args(hint) if part is not type(None)] if _is_union(hint) else [hint]
@@ -199,8 +215,7 @@ def kind(hint: Any) -> str:
     """The name of a type in errors: text, a whole number, a list, …"""
     inner, _ = _plain(hint)
     origin, parts = typing.get_origin(inner), typing.get_args(inner)
-    if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
-        expected = inner if isinstance(inner, Shape) else shape(inner)
+    if expected := _declared(inner):
         return _map_of(expected.fields)
     if origin in (dict, Mapping):
         return "a map of text to text" if parts[1] is str else "a map"
@@ -213,10 +228,8 @@ def part(hint: Any) -> "tuple[Shape | None, str]":
     """(the shape inside a type, its container: '' for none, 'map' for one with the user's keys, 'list')."""
     inner, _ = _plain(hint)
     origin, parts = typing.get_origin(inner), typing.get_args(inner)
-    if isinstance(inner, Shape):
-        return inner, ""
-    if typing_extensions.is_typeddict(inner):
-        return shape(inner), ""
+    if expected := _declared(inner):
+        return expected, ""
     if origin in (dict, Mapping):
         return part(parts[1])[0], "map"
     if origin in (list, Sequence):
@@ -235,8 +248,7 @@ def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_decl
         spelling: from the name of a field to its key in the map.
         defaults: whether omitted fields get their defaults.
     """
-    expected = declared if isinstance(declared, Shape) else shape(declared)
-    fields = {spelling(name): each for name, each in expected.fields.items()}
+    fields = _keys(_declared(declared) or shape(declared), spelling)
     found = {
         fields[name].name: _clean(fields[name].hint, value, spelling, defaults)
         for name, value in given.items()
@@ -251,6 +263,8 @@ def _is_omitted(field: Field, value: Any) -> bool:
 
 
 def _clean(hint: Any, value: Any, spelling: Callable[[str], str], defaults: bool) -> Any:
+    if type(value) in (str, int, bool):
+        return value
     inner, _ = _plain(hint)
     if isinstance(value, Awaitable) and not isinstance(value, pulumi.Output):
         return pulumi.Output.from_input(value)  # only once, because a coroutine cannot be awaited again
@@ -258,7 +272,7 @@ def _clean(hint: Any, value: Any, spelling: Callable[[str], str], defaults: bool
         return value
     if isinstance(value, enum.Enum):
         return value.value  # formatted into a text, an enum member would appear as its name
-    if isinstance(inner, Shape) or typing_extensions.is_typeddict(inner):
+    if _declared(inner):
         return cleaned(inner, value, spelling, defaults)
     parts = typing.get_args(inner)
     if isinstance(value, Mapping):
@@ -273,7 +287,7 @@ def names(*declared: Any) -> dict[str, Keys]:
     """The names of all fields of these TypedDicts and shapes, including nested ones, and whose keys each contains."""
     found: dict[str, Keys] = {}
     for each in declared:
-        expected = each if isinstance(each, Shape) else shape(each)
+        expected = _declared(each) or shape(each)
         for name, one in expected.fields.items():
             inside, held = part(one.hint)
             keys = Keys.DECLARED if held != "map" else Keys.NAMES if inside else Keys.FREE

@@ -39,9 +39,10 @@ class Field:
             object.__setattr__(self, "default", _default(self.doc))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shape:
-    """The fields that a map may have: those of a TypedDict, or of several combined."""
+    """The fields that a map may have: those of a TypedDict, or of several combined. Two are equal only if they are the
+    same object, so that what follows from one can be cached."""
 
     name: str
     fields: Mapping[str, Field] = field(default_factory=dict)

@@ -87,6 +87,7 @@ class CloudKeys:
         return self.text("gcp:impersonateServiceAccount")
 
 
+@functools.cache
 def _arguments(cloud: str) -> dict[str, str]:
     """Arguments of the cloud's provider → their names in a stack's file."""
     return {name: to_camel(name) for name in _signature(cloud)}
@@ -110,9 +111,10 @@ _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
 }
 
 
+@functools.cache
 def _kind(cloud: str, name: str) -> tuple[tuple[type, ...], str]:
     """The types that a key's value may have, and their name in errors."""
-    hints = {to_camel(argument): parameter.annotation for argument, parameter in _signature(cloud).items()}
+    hints = {_arguments(cloud)[argument]: parameter.annotation for argument, parameter in _signature(cloud).items()}
     first = typing.get_args(hints[name])[0]
     return _KINDS.get(typing.get_origin(first) or first, ((dict,), "a map"))
 

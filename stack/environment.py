@@ -24,6 +24,7 @@ from .deployed import DeployedState
 from .section import Section
 
 PROJECT = "gpuyard"
+_DECLARED = tuple(map(to_camel, KEYS))
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Environment:
         default = versions.EKS_VERSION if self.config.cloud == hardware.AWS else versions.GKE_VERSION
         return self.config.cluster.version or default
 
-    @property
+    @functools.cached_property
     def node_pools(self) -> dict[str, Any]:
         """The pools as arguments of the library: specs of this cloud."""
         return {name: arguments.cleaned(pool.shape, pool.written) for name, pool in self.config.node_pools.items()}
@@ -103,7 +104,7 @@ def load() -> Environment:
         pulumi.RunError: one error that lists every wrong value with its path, what is allowed, and the fix.
     """
     own = pulumi.Config(PROJECT)
-    raw = {key: _typed(own.require(key)) for key in _declared() if own.get(key) is not None}
+    raw = {key: _typed(own.require(key)) for key in _DECLARED if own.get(key) is not None}
     cloud = raw.get("cloud", CLOUD.default)
     # The SDK passes the whole config in one JSON object; pulumi.Config returns only single keys.
     everything = runtime_config.CONFIG.get()
@@ -133,7 +134,7 @@ def parse(
     _refuse(problems, stack)
     shape = on.shape(cloud)
     checks.spell(arguments.names(shape), to_camel)
-    given = {**{key: None for key in present if key not in _declared()}, **raw}
+    given = {**{key: None for key in present if key not in _DECLARED}, **raw}
     found = list(arguments.problems(shape, given, spelling=to_camel))
     problems = [_of_another_cloud(each, cloud) for each in found]
     if raw.get("nodePools") == {}:
@@ -155,10 +156,6 @@ def _refuse(problems: Iterable[Problem], stack: str) -> None:
 def file_of(stack: str) -> str:
     """The name of a stack's file."""
     return f"Pulumi.{stack}.yaml"
-
-
-def _declared() -> list[str]:
-    return [to_camel(name) for name in KEYS]
 
 
 def _typed(text: str, is_text: bool = False) -> Any:
@@ -216,7 +213,7 @@ def _withdrawn(cloud: str, spec: Mapping[str, Any]) -> Iterator[str]:
 
 def _value_problems(environment: Environment) -> Iterator[Problem]:
     """The library's checks, with paths as in the file. Problems that only follow from another one are omitted: those of
-    zones if the region is wrong, those of add-ons if a pool is wrong."""
+    zones if the region is wrong, those of charts and add-ons if a pool is wrong."""
     config = environment.config
     of_cloud = on.checks(config.cloud)
     network: list[Problem] = []
@@ -229,9 +226,9 @@ def _value_problems(environment: Environment) -> Iterator[Problem]:
     yield from (p.under("storage") for p in of_cloud.storage_problems(environment))
     yield from (p.under("teams") for p in of_cloud.team_problems(environment))
     yield from of_cloud.tag_problems(environment)
-    charts = [] if pools else of_cloud.charts(environment)
-    yield from (p.under("charts") for p in of_cloud.chart_problems(environment, charts))
     if not pools:
+        charts = of_cloud.charts(environment)
+        yield from (p.under("charts") for p in of_cloud.chart_problems(environment, charts))
         yield from of_cloud.addon_problems(environment)
         yield from of_cloud.platform_problems(environment)
         if not network:

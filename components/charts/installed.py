@@ -17,11 +17,14 @@ from .rendered import Object, Request
 from .source import ChartsArgs
 
 _CLUSTER_WIDE = (
-    "APIService", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "MutatingWebhookConfiguration",
-    "Namespace", "PriorityClass", "StorageClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
-    "ValidatingWebhookConfiguration",
+    "APIService", "CSIDriver", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "DeviceClass",
+    "FlowSchema", "IngressClass", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding",
+    "MutatingWebhookConfiguration", "Namespace", "PersistentVolume", "PriorityClass", "PriorityLevelConfiguration",
+    "RuntimeClass", "StorageClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+    "ValidatingWebhookConfiguration", "VolumeAttributesClass",
 )  # fmt: skip
-"""Kinds without a namespace; so are kinds of other projects whose name begins with `Cluster`."""
+"""Kinds of Kubernetes without a namespace that a chart may have. Kinds of other projects whose name begins with
+`Cluster` have none either."""
 
 _MANAGED_BY = "app.kubernetes.io/managed-by"
 _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}

@@ -71,7 +71,7 @@ def parse(stack: str, config: dict[str, Any]) -> environment.Environment:
     own = {key.split(":")[1]: environment._typed(text) for key, text in texts.items() if key.startswith("gpuyard:")}
     cloud = own.get("cloud", "aws")
     return environment.parse(
-        {key: value for key, value in own.items() if key in environment._declared()},
+        {key: value for key, value in own.items() if key in environment._DECLARED},
         present=set(own),
         stack=stack,
         keys=CloudKeys(
@@ -178,6 +178,14 @@ def test_a_mistake_is_one_error_with_path_value_allowed_and_fix(
 )
 def test_the_cause_is_reported_before_its_consequences(changes: dict[str, Any], cause: str) -> None:
     assert reported_problems("dev", changes)[0].path == cause
+
+
+def test_a_wrong_pool_is_the_only_problem_of_charts_that_depend_on_it() -> None:
+    """With a wrong pool it is not known which charts are installed, so none is called unknown."""
+    charts = {"gpuyard:charts": {"mirror": "oci://r.example.com/c", "digests": {"dcgm-exporter": f"sha256:{'0' * 64}"}}}
+    parse("dev", changed("dev", charts))
+    found = reported_problems("dev", {**charts, f"{GPU}/diskGib": 1})
+    assert [each.path for each in found] == ["gpuyard:nodePools.gpu-workers.diskGib"]
 
 
 def test_the_program_stops_at_the_error_before_anything_is_created() -> None:

@@ -135,18 +135,16 @@ def answers(port: int) -> bool:
 
 @pytest.fixture(scope="module")
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A copy for one module's tests; processes that still run are stopped at the end. On a new machine, the programs of
+    """A copy for one module's tests; processes that still run are killed at the end. On a new machine, the programs of
     an environment, and those that the module names in CONTROLLERS, are built first: that takes longer than a command
     may."""
     provide([*TOOLS, *getattr(request.module, "CONTROLLERS", ())])
     root = tmp_path_factory.mktemp("project")
     for name in (*PARTS, *(path.name for path in ROOT.glob("Pulumi.*.yaml"))):
         shutil.copy(ROOT / name, root / name)
-    for name in FOLDERS:
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FOLDERS:  # with the bytecode, which each copy would otherwise compile again
+        shutil.copytree(ROOT / name, root / name)
     copy = Project(root)
     yield copy
-    if copy.home.exists():
-        copy.run("down", "--force", code=None)
     for pid in copy.processes():
         os.kill(pid, 9)

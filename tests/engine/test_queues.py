@@ -1,5 +1,7 @@
-"""Teams and queues in a deployed environment, in order: the two stories of teams that the sandbox tells, a larger pool
-for a gang that waits, and a preview that shows no change after all of it."""
+"""Teams, queues and platforms in a deployed environment, in order: the two stories of teams that the sandbox tells, a
+larger pool for a gang that waits, a preview that shows no change after all of it; then the kinds of a platform survive
+its removal, and are taken over when it comes back. The charts come from Go modules where no repository can be
+reached."""
 
 from __future__ import annotations
 
@@ -14,16 +16,45 @@ from sandbox.workload import LIMITS, REQUESTS, TOLERATIONS
 from tests.engine.conftest import Project
 from tests.engine.test_story import steps
 
-CONTROLLERS = ("kueue",)
+CONTROLLERS = ("kueue", "jobset")
 STACK = ("--stack", "teams")
 PODS = 6
+CRD = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinitionPatch"
 
 
 @pytest.fixture(scope="module")
-def deployed(project: Project) -> Project:
-    """The environment of the stories, up."""
-    project.run("up", *STACK)
+def first(project: Project) -> dict[str, Any]:
+    """The result of the first `up` of the environment of the stories, with a platform."""
+    project.write("teams", {**project.config("teams"), **platforms("kubeflowTrainer")})
+    return project.json("up", *STACK, "--json")
+
+
+@pytest.fixture(scope="module")
+def deployed(project: Project, first: dict[str, Any]) -> Project:
+    """The environment, up."""
     return project
+
+
+def platforms(*keys: str) -> dict[str, Any]:
+    return {"gpuyard:platforms": dict.fromkeys(keys, True)}
+
+
+def of_type(deployed: Project, token: str) -> list[dict[str, Any]]:
+    return [each for each in deployed.state("teams") if each["type"] == token]
+
+
+def definitions(deployed: Project) -> dict[str, str]:
+    """The custom resource definitions of platforms in the state: name → UID."""
+    found = [each["outputs"]["metadata"] for each in of_type(deployed, CRD)]
+    return {each["name"]: each["uid"] for each in found if "kueue" not in each["name"]}
+
+
+def test_platforms_are_installed(deployed: Project, first: dict[str, Any]) -> None:
+    """seed row S23"""
+    assert not [warning for warning in first["warnings"] if "could not be reached" in warning and "jobset" in warning]
+    assert definitions(deployed).keys() >= {"jobsets.jobset.x-k8s.io", "trainjobs.trainer.kubeflow.org"}
+    (runtime,) = of_type(deployed, "kubernetes:trainer.kubeflow.org/v1alpha1:ClusterTrainingRuntime")
+    assert runtime["outputs"]["metadata"]["name"] == "torch-gpu-workers"
 
 
 def story_of(deployed: Project, story: str) -> dict[str, str]:
@@ -92,3 +123,20 @@ def test_a_gang_that_does_not_fit_runs_once_the_pool_is_larger(deployed: Project
 def test_a_preview_shows_no_change(deployed: Project) -> None:
     """The stories restored what they changed, and what Kueue and the autoscaler did is not drift."""
     assert {operation for operation, _ in steps(deployed.json("preview", *STACK, "--json"))} <= {"same"}
+
+
+def test_kinds_stay_when_a_platform_is_removed_and_are_taken_over_later(deployed: Project) -> None:
+    """lws#880, xpk#296: with a definition, Kubernetes deletes all its objects."""
+    before = definitions(deployed)
+    deployed.write("teams", {**deployed.config("teams"), **platforms()})
+    deployed.run("up", *STACK)
+    assert definitions(deployed) == {}
+    deployed.write("teams", {**deployed.config("teams"), **platforms("jobSet")})
+    deployed.run("up", *STACK)
+    assert definitions(deployed) == {"jobsets.jobset.x-k8s.io": before["jobsets.jobset.x-k8s.io"]}
+
+
+def test_a_destroy_ends(deployed: Project) -> None:
+    """With queues, workloads and the kinds of a platform, whose finalizers could stop it."""
+    deployed.run("down")
+    assert deployed.processes() == []
