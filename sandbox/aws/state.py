@@ -6,9 +6,9 @@ service to another (an Auto Scaling group to its instances in EC2) are the same 
 policies and machine images are omitted: every new backend has them, only AWS can change them, and they are nine tenths
 of the data.
 
-The file is written completely and renamed over the old one, at most `DEBOUNCE` seconds after a change. A snapshot that
-cannot be read is moved to `.sandbox/attic/`, and the account starts empty with a new generation; `Account.note` reports
-it.
+The file is written completely and renamed over the old one, `DEBOUNCE` to `LONGEST` seconds after a change. A snapshot
+that cannot be read is moved to `.sandbox/attic/`, and the account starts empty with a new generation; `Account.note`
+reports it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ from moto.iam.models import AWSManagedPolicy
 
 from sandbox import paths
 
-DEBOUNCE = 0.3
+DEBOUNCE, LONGEST = 0.3, 2.0
+"""Seconds."""
 LOCK = threading.RLock()
 """Held by every request and every background step that uses a backend: moto itself is not thread-safe."""
 
@@ -104,15 +105,19 @@ class Account:
 
     def keep_saving(self) -> None:
         """A daemon's loop: saves shortly after each change, until the process ends."""
+        took = 0.0
         while True:
             _changed.wait()
-            time.sleep(DEBOUNCE)
+            # A snapshot of a large account takes long, and holds the lock: at most a tenth of the time is spent on it.
+            time.sleep(min(max(DEBOUNCE, 9 * took), LONGEST))
+            began = time.monotonic()
             try:
                 self.save()
                 self.unsaved = ""
             except Exception as error:
                 self.unsaved = f"the simulated AWS account cannot be saved: {type(error).__name__}: {error}"
                 print(self.unsaved, flush=True)
+            took = time.monotonic() - began
 
 
 def backends() -> dict[tuple[str, str, str], BaseBackend]:

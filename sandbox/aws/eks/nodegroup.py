@@ -211,17 +211,12 @@ def _await_nodes(backend: Backend, found: dict[str, Any], group: dict[str, Any])
 
 
 def _ready_nodes(cluster_key: str) -> set[str]:
-    from kubernetes.client import CoreV1Api
-
     from sandbox.cluster import control_plane
+    from sandbox.cluster.nodes import is_ready
 
     plane = control_plane.get(cluster_key)
-    nodes: Any = CoreV1Api(plane.client()).list_node(_request_timeout=10) if plane else None
-    return {
-        node.metadata.name
-        for node in (nodes.items if nodes else [])
-        if any(c.type == "Ready" and c.status == "True" for c in node.status.conditions or [])
-    }
+    nodes = plane.api().list("/api/v1/nodes") if plane else []
+    return {node["metadata"]["name"] for node in nodes if is_ready(node)}
 
 
 def resume(backend: Backend, found: dict[str, Any]) -> None:

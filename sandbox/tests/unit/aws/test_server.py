@@ -44,7 +44,7 @@ def kill() -> None:
 
 def saved(home: Path) -> None:
     """Waits until a change is on disk."""
-    time.sleep(state.DEBOUNCE + 0.7)
+    time.sleep(state.LONGEST + 0.7)
     assert (home / "aws" / "snapshot.pickle").exists()
 
 
