@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -52,19 +53,23 @@ def note(urn: str, id: str, config: Mapping[str, Any] | None = None, inputs: Map
 
 
 def entries() -> list[Made]:
-    """Every object once, in the order of their first entries."""
+    """Every object once, in the order of their first entries. One without an id only if its URN has more creations than
+    ids, so that one of them has brought none."""
     found: dict[tuple[str, str], Made] = {}
+    begun: Counter[str] = Counter()
     if _path().exists():
         for line in _path().read_text().splitlines():
             try:
                 made = Made(**json.loads(line))
             except (ValueError, TypeError):  # the host was killed during a write
                 continue
+            begun[made.urn] += not made.id
             before = found.get((made.urn, made.id), made)
             found[made.urn, made.id] = Made(
                 made.urn, made.id, made.config or before.config, made.inputs or before.inputs
             )
-    return list(found.values())
+    answered = Counter(urn for urn, id in found if id)
+    return [made for made in found.values() if made.id or begun[made.urn] > answered[made.urn]]
 
 
 def ids() -> dict[str, str]:

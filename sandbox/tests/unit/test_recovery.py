@@ -142,3 +142,22 @@ def test_the_lock_file_of_a_dead_process_does_not_block() -> None:
     (paths.folder() / "lock").write_text('{"command": "up", "pid": 1, "since": 0}')
     with lock.exclusive("up"):
         pass
+
+
+def test_only_a_creation_that_brought_no_id_stays_in_the_journal_without_one() -> None:
+    """Otherwise each command searches the cloud for everything that was ever created."""
+    for urn, id in (
+        ("made", ""),
+        ("made", "1"),
+        ("made", "1"),
+        ("lost", ""),
+        ("again", ""),
+        ("again", ""),
+        ("again", "2"),
+    ):
+        journal.note(urn, id, inputs={"x": 1})
+    assert [(each.urn, each.id) for each in journal.entries()] == [
+        ("made", "1"), ("lost", ""), ("again", ""), ("again", "2"),
+    ]  # fmt: skip
+    journal.keep(lambda made: not made.id)
+    assert [each.urn for each in journal.entries()] == ["lost", "again"]
