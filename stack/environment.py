@@ -213,7 +213,7 @@ def _withdrawn(cloud: str, spec: Mapping[str, Any]) -> Iterator[str]:
 
 def _value_problems(environment: Environment) -> Iterator[Problem]:
     """The library's checks, with paths as in the file. Problems that only follow from another one are omitted: those of
-    zones if the region is wrong, those of charts and add-ons if a pool is wrong."""
+    zones if the region is wrong, those of add-ons if a pool is wrong."""
     config = environment.config
     of_cloud = on.checks(config.cloud)
     network: list[Problem] = []
@@ -226,9 +226,9 @@ def _value_problems(environment: Environment) -> Iterator[Problem]:
     yield from (p.under("storage") for p in of_cloud.storage_problems(environment))
     yield from (p.under("teams") for p in of_cloud.team_problems(environment))
     yield from of_cloud.tag_problems(environment)
+    charts = None if pools else of_cloud.charts(environment)
+    yield from (p.under("charts") for p in of_cloud.chart_problems(environment, charts))
     if not pools:
-        charts = of_cloud.charts(environment)
-        yield from (p.under("charts") for p in of_cloud.chart_problems(environment, charts))
         yield from of_cloud.addon_problems(environment)
         yield from of_cloud.platform_problems(environment)
         if not network:

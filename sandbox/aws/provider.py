@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
+import uuid
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -127,12 +128,13 @@ class AwsProvider(SimulatedProvider):
         if row.name and scope.inputs.get(row.name.property) is None:
             scope.inputs[row.name.property] = _unique(scope.inputs[row.name.prefix])
         made_by = {"region": scope.api.region, "defaultTags": {"tags": self.default_tags}}
+        attempt = uuid.uuid4().hex
         try:  # recorded before the request: even a create that is killed now can be found again, by id or tags
-            journal.note(urn, scope.text(row.id), made_by, inputs)
+            journal.note(urn, scope.text(row.id), made_by, inputs, attempt)
         except KeyError:
-            journal.note(urn, "", made_by, inputs)
+            journal.note(urn, "", made_by, inputs, attempt)
         try:
-            id = table.create(row, scope, lambda id: journal.note(urn, id, made_by, inputs))
+            id = table.create(row, scope, lambda id: journal.note(urn, id, made_by, inputs, attempt))
         except ProviderError as error:
             if error.partial:
                 id, _ = error.partial

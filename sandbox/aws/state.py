@@ -6,9 +6,10 @@ service to another (an Auto Scaling group to its instances in EC2) are the same 
 policies and machine images are omitted: every new backend has them, only AWS can change them, and they are nine tenths
 of the data.
 
-The file is written completely and renamed over the old one, `DEBOUNCE` to `LONGEST` seconds after a change. A snapshot
-that cannot be read is moved to `.sandbox/attic/`, and the account starts empty with a new generation; `Account.note`
-reports it.
+The file is written completely and renamed over the old one. The write begins `DEBOUNCE` to `LONGEST` seconds after a
+change, or after the write that runs then; a server that is killed before that forgets the change. A snapshot that
+cannot be read is moved to `.sandbox/attic/`, and the account starts empty with a new generation; `Account.note` reports
+it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from moto.iam.models import AWSManagedPolicy
 
 from sandbox import paths
 
-DEBOUNCE, LONGEST = 0.3, 2.0
+DEBOUNCE, LONGEST = 0.3, 1.0
 """Seconds."""
 LOCK = threading.RLock()
 """Held by every request and every background step that uses a backend: moto itself is not thread-safe."""
@@ -108,7 +109,7 @@ class Account:
         took = 0.0
         while True:
             _changed.wait()
-            # A snapshot of a large account takes long, and holds the lock: at most a tenth of the time is spent on it.
+            # A snapshot holds the lock, so the pause is nine times as long as the last one took, but at most LONGEST.
             time.sleep(min(max(DEBOUNCE, 9 * took), LONGEST))
             began = time.monotonic()
             try:

@@ -7,8 +7,8 @@ that run.
 
 All binaries have one version (tools/kubernetes/go.mod). The version that the cloud was asked for is only data: the
 nodes and the cloud's API show it. Everything listens on 127.0.0.1 only. The Go runtime limits the memory of each
-process (`LIMITS`, MiB; measured with the guide's environment). Does not contain the nodes (nodes.py) or the sizes of
-groups (autoscaler.py); both run in controller.py.
+process (`LIMITS`, MiB; that of the API server is measured with the kinds of all platforms, the others with the guide's
+environment). Does not contain the nodes (nodes.py) or the sizes of groups (autoscaler.py); both run in controller.py.
 """
 
 from __future__ import annotations

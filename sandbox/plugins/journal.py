@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,13 @@ _lock = threading.Lock()
 @dataclass(frozen=True)
 class Made:
     """One object. `id`: '' while unknown; `config`: of the provider that created it; `inputs`: of the create, as far as
-    they are recorded."""
+    they are recorded; `attempt`: which creation wrote the line, '' if that is not known."""
 
     urn: str
     id: str
     config: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    attempt: str = ""
 
     @property
     def type(self) -> str:
@@ -44,32 +45,40 @@ class Made:
         return self.urn.removeprefix("urn:pulumi:").split("::")[0]
 
 
-def note(urn: str, id: str, config: Mapping[str, Any] | None = None, inputs: Mapping[str, Any] | None = None) -> None:
+def note(
+    urn: str,
+    id: str,
+    config: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    attempt: str = "",
+) -> None:
     """Records that the object of that URN has that id, if it exists. Does nothing if the sandbox is not running."""
     if _path().parent.is_dir():
-        line = json.dumps(asdict(Made(urn, id, config or {}, inputs or {})), default=str)
+        line = json.dumps(asdict(Made(urn, id, config or {}, inputs or {}, attempt)), default=str)
         with _lock, open(_path(), "a", opener=_private) as journal:
             journal.write(line + "\n")
 
 
 def entries() -> list[Made]:
-    """Every object once, in the order of their first entries. One without an id only if its URN has more creations than
-    ids, so that one of them has brought none."""
+    """Every object once, in the order of their first entries. One without an id only if its creation has brought none:
+    otherwise each command would search the cloud for everything that was ever created."""
+    lines = list(_lines())
+    answered = {made.attempt for made in lines if made.id and made.attempt}
     found: dict[tuple[str, str], Made] = {}
-    begun: Counter[str] = Counter()
+    for made in lines:
+        if made.id or made.attempt not in answered:
+            before = found.get((made.urn, made.id), made)
+            found[made.urn, made.id] = replace(
+                made, config=made.config or before.config, inputs=made.inputs or before.inputs
+            )
+    return list(found.values())
+
+
+def _lines() -> Iterator[Made]:
     if _path().exists():
         for line in _path().read_text().splitlines():
-            try:
-                made = Made(**json.loads(line))
-            except (ValueError, TypeError):  # the host was killed during a write
-                continue
-            begun[made.urn] += not made.id
-            before = found.get((made.urn, made.id), made)
-            found[made.urn, made.id] = Made(
-                made.urn, made.id, made.config or before.config, made.inputs or before.inputs
-            )
-    answered = Counter(urn for urn, id in found if id)
-    return [made for made in found.values() if made.id or begun[made.urn] > answered[made.urn]]
+            with suppress(ValueError, TypeError):  # the host was killed during a write
+                yield Made(**json.loads(line))
 
 
 def ids() -> dict[str, str]:
@@ -82,7 +91,7 @@ def keep(wanted: Callable[[Made], bool]) -> None:
     kept = [made for made in entries() if wanted(made)]
     clear()
     for made in kept:
-        note(made.urn, made.id, made.config, made.inputs)
+        note(made.urn, made.id, made.config, made.inputs, made.attempt)
 
 
 def clear() -> None:

@@ -196,9 +196,10 @@ def charts(environment: Environment) -> list[Chart]:
     return [*own, *sharing.charts(environment), *platforms.charts(environment)]
 
 
-def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
-    """What is wrong with `charts` in the config. `charts`: those that the stack installs."""
-    yield from source.problems(args.charts(environment), charts, charts)
+def chart_problems(environment: Environment, charts: list[Chart] | None) -> Iterator[Problem]:
+    """What is wrong with `charts` in the config. `charts`: those that the stack installs; None if that is not known."""
+    known = versions.CHARTS if charts is None else charts
+    yield from source.problems(args.charts(environment), charts or [], known)
 
 
 def image_problems(environment: Environment) -> Iterator[Problem]:

@@ -149,8 +149,11 @@ def charts(environment: Environment) -> list[Chart]:
     return [*own, *sharing.charts(environment), *platforms.charts(environment)]
 
 
-def chart_problems(environment: Environment, charts: list[Chart]) -> Iterator[Problem]:
-    """What is wrong with `charts`; without a chart to install, no field has an effect."""
+def chart_problems(environment: Environment, charts: list[Chart] | None) -> Iterator[Problem]:
+    """What is wrong with `charts`; without a chart to install, no field has an effect. `charts`: those that the stack
+    installs; None if that is not known."""
+    if charts is None:
+        return
     if charts:
         yield from platforms.chart_problems(environment, charts)
     else:

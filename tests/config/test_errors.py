@@ -180,12 +180,14 @@ def test_the_cause_is_reported_before_its_consequences(changes: dict[str, Any], 
     assert reported_problems("dev", changes)[0].path == cause
 
 
-def test_a_wrong_pool_is_the_only_problem_of_charts_that_depend_on_it() -> None:
-    """With a wrong pool it is not known which charts are installed, so none is called unknown."""
-    charts = {"gpuyard:charts": {"mirror": "oci://r.example.com/c", "digests": {"dcgm-exporter": f"sha256:{'0' * 64}"}}}
-    parse("dev", changed("dev", charts))
-    found = reported_problems("dev", {**charts, f"{GPU}/diskGib": 1})
-    assert [each.path for each in found] == ["gpuyard:nodePools.gpu-workers.diskGib"]
+def test_with_a_wrong_pool_no_chart_is_called_unknown() -> None:
+    """It is not known then which charts are installed. What is wrong with `charts` itself is in the same error."""
+    charts = {"mirror": "oci://r.example.com/c", "digests": {"dcgm-exporter": f"sha256:{'0' * 64}"}}
+    parse("dev", changed("dev", {"gpuyard:charts": charts}))
+    wrong = {f"{GPU}/diskGib": 1, "gpuyard:charts": charts}
+    assert [each.path for each in reported_problems("dev", wrong)] == ["gpuyard:nodePools.gpu-workers.diskGib"]
+    both = {**wrong, "gpuyard:charts": {**charts, "mirror": "http://r.example.com"}}
+    assert "gpuyard:charts.mirror" in [each.path for each in reported_problems("dev", both)]
 
 
 def test_the_program_stops_at_the_error_before_anything_is_created() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,9 +145,12 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     root = tmp_path_factory.mktemp("project")
     for name in (*PARTS, *(path.name for path in ROOT.glob("Pulumi.*.yaml"))):
         shutil.copy(ROOT / name, root / name)
-    for name in FOLDERS:  # with the bytecode, which each copy would otherwise compile again
-        shutil.copytree(ROOT / name, root / name)
+    for name in FOLDERS:  # with the bytecode, which each copy would otherwise compile again, but what is being written
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     copy = Project(root)
     yield copy
-    for pid in copy.processes():
-        os.kill(pid, 9)
+    while pids := copy.processes():  # again, because one may just start another
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)

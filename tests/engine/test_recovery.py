@@ -7,6 +7,7 @@ import os
 import signal
 import time
 
+from sandbox.aws import state as account
 from sandbox.down import KEPT
 from sandbox.paths import MARK
 from tests.engine.conftest import Project, answers
@@ -65,6 +66,7 @@ def test_a_killed_up_converges(project: Project) -> None:
 def test_killed_servers_restart_and_concurrent_runs_are_locked(project: Project) -> None:
     """As after a reboot: every process of the sandbox is stopped, its files exist. Nothing was left to change by the
     `up` that completed the killed ones."""
+    time.sleep(account.LONGEST + 1)  # the simulated account is saved
     for pid in project.processes():
         try:
             os.kill(pid, signal.SIGKILL)

@@ -352,6 +352,7 @@ def test_a_changed_machine_type_creates_the_new_group_before_the_old_one_is_dele
     done = deployed.json("up", "--json")
     assert pool(done["status"], "cpu-workers")["machine_types"] == ["m6i.2xlarge"]
     assert pool(done["status"], "cpu-workers")["nodes"] == 3
+    assert {operation for operation, _ in steps(deployed.json("preview", "--json"))} <= {"same"}
 
 
 def test_a_renamed_pool_keeps_its_nodes(deployed: Project) -> None:

@@ -146,18 +146,14 @@ def test_the_lock_file_of_a_dead_process_does_not_block() -> None:
 
 def test_only_a_creation_that_brought_no_id_stays_in_the_journal_without_one() -> None:
     """Otherwise each command searches the cloud for everything that was ever created."""
-    for urn, id in (
-        ("made", ""),
-        ("made", "1"),
-        ("made", "1"),
-        ("lost", ""),
-        ("again", ""),
-        ("again", ""),
-        ("again", "2"),
-    ):
-        journal.note(urn, id, inputs={"x": 1})
-    assert [(each.urn, each.id) for each in journal.entries()] == [
-        ("made", "1"), ("lost", ""), ("again", ""), ("again", "2"),
-    ]  # fmt: skip
-    journal.keep(lambda made: not made.id)
-    assert [each.urn for each in journal.entries()] == ["lost", "again"]
+    for urn, id, attempt in (
+        ("made", "", "a"), ("made", "1", "a"), ("made", "1", ""), ("lost", "", "b"),
+        ("again", "", "c"), ("again", "", "d"), ("again", "2", "d"), ("changed", "", "e"), ("changed", "old", ""),
+    ):  # fmt: skip
+        journal.note(urn, id, attempt=attempt)
+    left = [("made", "1"), ("lost", ""), ("again", ""), ("again", "2"), ("changed", ""), ("changed", "old")]
+    assert [(each.urn, each.id) for each in journal.entries()] == left
+    journal.keep(lambda made: True)
+    assert [(each.urn, each.id) for each in journal.entries()] == left
+    journal.note("made", "", attempt="f")
+    assert ("made", "") in [(each.urn, each.id) for each in journal.entries()]
