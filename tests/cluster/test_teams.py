@@ -26,7 +26,7 @@ QUOTA = {"cpu": 4, "memory_gib": 16, "gpus": 2, "pods": 5, "claims": 2, "storage
 LIMITS = {"max_cpu": 3, "max_claim_gib": 80}
 TEAMS: dict[str, Any] = {
     "red": {"quota": QUOTA, "limits": LIMITS, "members": {level: [f"group:red:{level}"] for level in LEVELS}},
-    "green": {"service_account": "trainer", "members": {"edit": ["group:green:edit"]}},
+    "green": {"service_account": "training", "members": {"edit": ["group:green:edit"]}},
     # Amounts that the API server writes in another unit.
     "blue": {
         "pod_security": "restricted",
