@@ -72,7 +72,7 @@ def problems(
         path: path of the map; the paths of the problems start with it.
         spelling: from the name of a field to its key in the map, such as `to_camel` for a stack's file.
     """
-    expected = _declared(declared) or shape(declared)
+    expected = shape(declared)
     fields = _keys(expected, spelling)
     if not isinstance(given, Mapping):
         yield Problem(path or expected.name, given, "not a map", _map_of(fields), "write it as a map")
@@ -179,9 +179,7 @@ def _value_problems(
 @functools.cache
 def _declared(hint: Any) -> Shape | None:
     """The shape of a map with declared fields; None for every other type."""
-    if isinstance(hint, Shape):
-        return hint
-    return shape(hint) if typing_extensions.is_typeddict(hint) else None
+    return shape(hint) if isinstance(hint, Shape) or typing_extensions.is_typeddict(hint) else None
 
 
 @functools.cache
@@ -248,7 +246,7 @@ def cleaned(declared: Any, given: Any, spelling: Callable[[str], str] = _as_decl
         spelling: from the name of a field to its key in the map.
         defaults: whether omitted fields get their defaults.
     """
-    fields = _keys(_declared(declared) or shape(declared), spelling)
+    fields = _keys(shape(declared), spelling)
     found = {
         fields[name].name: _clean(fields[name].hint, value, spelling, defaults)
         for name, value in given.items()
@@ -264,7 +262,7 @@ def _is_omitted(field: Field, value: Any) -> bool:
 
 def _clean(hint: Any, value: Any, spelling: Callable[[str], str], defaults: bool) -> Any:
     if type(value) in (str, int, bool):
-        return value
+        return value  # most values are one of these, and stay as they are
     inner, _ = _plain(hint)
     if isinstance(value, Awaitable) and not isinstance(value, pulumi.Output):
         return pulumi.Output.from_input(value)  # only once, because a coroutine cannot be awaited again
@@ -287,7 +285,7 @@ def names(*declared: Any) -> dict[str, Keys]:
     """The names of all fields of these TypedDicts and shapes, including nested ones, and whose keys each contains."""
     found: dict[str, Keys] = {}
     for each in declared:
-        expected = _declared(each) or shape(each)
+        expected = shape(each)
         for name, one in expected.fields.items():
             inside, held = part(one.hint)
             keys = Keys.DECLARED if held != "map" else Keys.NAMES if inside else Keys.FREE

@@ -90,11 +90,13 @@ class Shape:
 
 @functools.cache
 def shape(declared: Any) -> Shape:
-    """The shape of a TypedDict, with inherited fields first.
+    """The shape of a TypedDict, with inherited fields first; a `Shape` is its own.
 
     Raises:
-        TypeError: it is not a TypedDict.
+        TypeError: it is neither.
     """
+    if isinstance(declared, Shape):
+        return declared
     if not typing_extensions.is_typeddict(declared):
         raise TypeError(f"{declared!r} is not a TypedDict")
     fields: dict[str, Field] = {}

@@ -57,7 +57,7 @@ def collect(folder: Path) -> RealCharts:
             except SandboxError as error:
                 found.missing[chart.name] = str(error)
         else:
-            found.missing[chart.name] = "it is in no Go module, and GPUYARD_CHARTS names no folder with it"
+            found.missing[chart.name] = "it is not packed from a Go module, and GPUYARD_CHARTS names no folder with it"
     return found
 
 

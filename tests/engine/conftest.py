@@ -145,7 +145,7 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     root = tmp_path_factory.mktemp("project")
     for name in (*PARTS, *(path.name for path in ROOT.glob("Pulumi.*.yaml"))):
         shutil.copy(ROOT / name, root / name)
-    for name in FOLDERS:  # with the bytecode, which each copy would otherwise compile again, but what is being written
+    for name in FOLDERS:  # with the bytecode, so that no copy compiles it again; another worker may be writing `.pyc.*`
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     copy = Project(root)
     yield copy
